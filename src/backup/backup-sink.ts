@@ -29,8 +29,8 @@ type Tools = {
   readonly vault: Vault;
   readonly packs: PackWriter;
   readonly onProgress: (progress: BackupProgress) => void;
-  /** The earlier backup that pages may be kept of: chosen while the server makes its checkpoint. */
-  readonly choice: Promise<ParentChoice>;
+  /** The earlier backup that pages may be kept of: asked when the server has made its checkpoint, while which it is chosen. */
+  readonly choice: () => Promise<ParentChoice>;
   readonly signal: AbortSignal | undefined;
 };
 
@@ -111,7 +111,7 @@ export class BackupSink implements BaseBackupSink {
         remedy: "Take the backup again.",
       });
     }
-    const { parent, whyFull } = await this.#tools.choice;
+    const { parent, whyFull } = await this.#tools.choice();
     this.#parent = parent;
     this.#whyFull = whyFull;
     if (parent !== undefined && facts.startLsn < parseLsn(parent.record.endLsn)) {

@@ -30,7 +30,7 @@ import { checkSameVault } from "../vault/same-vault.ts";
 import { getBlob, type Vault } from "../vault/vault.ts";
 import { putHistory } from "../vault/wal-store.ts";
 import type { UnsoundCopy } from "../wal/records/copied-folders.ts";
-import type { SettingsAnswer, SettingsQuestion } from "../wal/settings-between.ts";
+import type { HeldStretch, SettingsAnswer, SettingsQuestion } from "../wal/settings-between.ts";
 import { chooseParent, type ParentChoice } from "./choose-parent.ts";
 import { databaseMoved } from "./database-moved.ts";
 import type { WhyFull } from "./decide.ts";
@@ -76,11 +76,11 @@ export interface WalCoverage {
 
 /** What the WAL since an earlier backup tells, and that of the backup itself. */
 export interface WalBetween {
-  /** Whether all of a stretch is held. */
+  /** Whether all of a stretch is held, and nobody noted that it does not read. */
   holds(
     stretch: { readonly systemId: SystemId; readonly timeline: Timeline; readonly from: Lsn; readonly to: Lsn },
     options: { readonly signal?: AbortSignal | undefined },
-  ): Promise<boolean>;
+  ): Promise<HeldStretch>;
   /** Whether it shows a change of the settings that a parent depends on. */
   settings(question: SettingsQuestion, options: { readonly signal?: AbortSignal | undefined }): Promise<SettingsAnswer>;
   /** A database that was copied by its files within an image's range, all of it held, and that replay would copy otherwise. */
@@ -102,6 +102,8 @@ export type BackupTools = {
   readonly onProgress: (progress: BackupProgress) => void;
   /** Told when the earlier backup turns out to be damaged while pages are kept of it: all is then stored once more, whole. */
   readonly onParentDamaged?: ((damage: LifeboatError) => void) | undefined;
+  /** Told of WAL since the earlier backup that does not open: no page of that is kept then. */
+  readonly onWalUnreadable?: ((damage: LifeboatError) => void) | undefined;
   /** Told when a database was moved, or copied by its files, while the image was taken: it is then taken once more. */
   readonly onMoved?: ((moved: LifeboatError) => void) | undefined;
   /** Told of paths in the data directory that the server left out, and that are none of its data. */
@@ -228,13 +230,24 @@ async function storeProvenImage(
   const between = choice.then((chosen) => readEarlierSettings(tools, run, chosen, options));
   // Both are taken later, the choice once the server has its checkpoint; a failure before that is nobody's to take.
   choice.catch(() => undefined);
-  between.catch(() => undefined);
-  const first = await storeImage(tools, request, { ...run, choice }, options);
+  let known: WhyFull | undefined;
+  between.then(
+    (answer) => {
+      if (answer !== undefined && answer.kind !== "same") known = DISPROOF[answer.kind];
+    },
+    () => undefined,
+  );
+  // What is disproved before the server sends is sent once.
+  const chosen = async (): Promise<ParentChoice> => {
+    const { parent } = await choice;
+    return parent === undefined || known === undefined ? choice : { parent: undefined, whyFull: known };
+  };
+  const first = await storeImage(tools, request, { ...run, choice: chosen }, options);
   if (first.kind === "parent-damaged") tools.onParentDamaged?.(first.damage);
   const disproof =
     first.kind === "stored" ? await disprove(tools, run, { ...first, earlier: between }, options) : first.kind;
   if (first.kind === "stored" && disproof === undefined) return first.image;
-  const full = Promise.resolve({ parent: undefined, whyFull: disproof });
+  const full = async (): Promise<ParentChoice> => ({ parent: undefined, whyFull: disproof });
   const second = await storeImage(tools, request, { ...run, choice: full }, options);
   assert(second.kind === "stored", "an image without a parent has no damaged one");
   return second.image;
@@ -246,9 +259,19 @@ async function readEarlierSettings(
   { parent, heldTo }: ParentChoice,
   options: CallOptions,
 ): Promise<SettingsAnswer | undefined> {
-  if (parent === undefined || heldTo === undefined || tools.wal.between === undefined) return undefined;
+  if (parent === undefined || heldTo === undefined) return undefined;
   const stretch = { from: parseLsn(parent.record.endLsn), to: heldTo };
-  return tools.wal.between.settings(questionOf(run, parent, stretch), options);
+  return askSettings(tools, questionOf(run, parent, stretch), options);
+}
+
+async function askSettings(
+  { wal, onWalUnreadable }: BackupTools,
+  question: SettingsQuestion,
+  options: CallOptions,
+): Promise<SettingsAnswer | undefined> {
+  const answer = await wal.between?.settings(question, options);
+  if (answer?.kind === "unreadable" && answer.damage !== undefined) onWalUnreadable?.(answer.damage);
+  return answer;
 }
 
 /** Why the parent of a stored image cannot be trusted after all; undefined when it can. */
@@ -261,9 +284,8 @@ async function disprove(
   const { parent, control, sink } = stored.image;
   if (parent === undefined) return undefined;
   if (control.dataChecksumVersion !== parent.end.dataChecksumVersion) return "checksums-switched";
-  const between = tools.wal.between;
   const before = await stored.earlier;
-  if (before === undefined || between === undefined) return "wal-missing-between";
+  if (before === undefined) return DISPROOF.missing;
   if (before.kind !== "same") return DISPROOF[before.kind];
   const { startLsn } = sink.start;
   tools.onProgress({ phase: "wal", doneBytes: sink.dataBytes, totalBytes: sink.dataBytes });
@@ -271,12 +293,17 @@ async function disprove(
   const { systemId } = run.named;
   const { timeline } = run.server;
   await tools.wal.covered({ systemId, timeline, from: startLsn, to: stored.image.end.endLsn }, options);
-  const rest = await between.settings(questionOf(run, parent, { from: before.reached, to: startLsn }), options);
+  const rest = await askSettings(tools, questionOf(run, parent, { from: before.reached, to: startLsn }), options);
+  if (rest === undefined) return DISPROOF.missing;
   if (rest.kind === "same") return rest.reached >= startLsn ? undefined : DISPROOF.missing;
   return DISPROOF[rest.kind];
 }
 
-const DISPROOF = { changed: "settings-changed-between", missing: "wal-missing-between" } as const;
+const DISPROOF = {
+  changed: "settings-changed-between",
+  missing: "wal-missing-between",
+  unreadable: "wal-unreadable-between",
+} as const;
 
 function questionOf(
   run: ImageRun,

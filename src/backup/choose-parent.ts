@@ -74,7 +74,8 @@ export async function chooseParent(
   const from = parseLsn(record.endLsn);
   const heldTo = lsnMax(from, segmentStart(run.server.flushedLsn, record.walSegmentBytes));
   const held = await tools.wal.between?.holds({ systemId, timeline, from, to: heldTo }, options);
-  return held === true ? { parent, whyFull: undefined, heldTo } : full("wal-missing-between");
+  if (held === "held") return { parent, whyFull: undefined, heldTo };
+  return full(held === "unreadable" ? "wal-unreadable-between" : "wal-missing-between");
 }
 
 /** A history that cannot be had vouches for no parent: that costs the saving, not the new backup. */

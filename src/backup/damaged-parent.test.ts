@@ -225,7 +225,7 @@ test("a backup is not announced when a pack that it stored or kept goes while it
         if (which === "kept") waitedMs = 10_000;
       },
       between: {
-        holds: async () => true,
+        holds: async () => "held",
         settings: async ({ to }) => ({ kind: "same", reached: to }),
         unsoundCopy: async () => undefined,
       },

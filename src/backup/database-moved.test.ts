@@ -26,7 +26,7 @@ async function takeWith(vault: Vault, found: readonly (UnsoundCopy | undefined)[
     begin: async () => undefined,
     covered: async () => void asked.push("covered"),
     between: {
-      holds: async () => true,
+      holds: async () => "held",
       settings: async ({ to }) => ({ kind: "same", reached: to }),
       unsoundCopy: async ({ from, to }) => {
         assert.deepEqual([from, to], [GOLDEN_LATER.startLsn, GOLDEN_LATER.endLsn]);

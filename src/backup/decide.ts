@@ -24,6 +24,7 @@ export type WhyFull =
   | "wal-level-changed"
   | "settings-changed-between"
   | "wal-missing-between"
+  | "wal-unreadable-between"
   | "starts-before-parent-ended";
 
 /** What each reason means, for people. */
@@ -43,6 +44,7 @@ const WHY_FULL: Readonly<Record<WhyFull, string>> = {
   "settings-changed-between":
     "wal_log_hints or wal_level was changed, and perhaps changed back, since the earlier backup",
   "wal-missing-between": "the vault does not hold all WAL since the earlier backup",
+  "wal-unreadable-between": "WAL since the earlier backup is in the vault and does not open, or does not read on",
   "starts-before-parent-ended": "this backup begins before the earlier one ended",
 };
 

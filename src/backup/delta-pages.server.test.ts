@@ -24,7 +24,7 @@ assert.ok(TABLE !== undefined);
 /** Takes a recorded backup with all WAL since its parent at hand, and no setting changed in it. */
 function takeDelta(recording: Recording, vault: Vault): Promise<BackupRecord> {
   const between: WalCoverage["between"] = {
-    holds: async () => true,
+    holds: async () => "held",
     settings: async ({ to }) => ({ kind: "same", reached: to }),
     unsoundCopy: async () => undefined,
   };

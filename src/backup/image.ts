@@ -55,7 +55,7 @@ export type ImageRun = {
 export async function storeImage(
   tools: BackupTools,
   request: BackupRequest,
-  run: ImageRun & { readonly choice: Promise<ParentChoice> },
+  run: ImageRun & { readonly choice: () => Promise<ParentChoice> },
   options: CallOptions,
 ): Promise<ImageOutcome> {
   const { vault, connection } = tools;

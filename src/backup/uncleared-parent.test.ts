@@ -54,7 +54,7 @@ test("killed while it waits for the WAL that clears its parent: no manifest, so 
     covered: () => Promise.reject(kill()),
     // Of the WAL that is held when it begins; what is waited for would show the change.
     between: {
-      holds: async () => true,
+      holds: async () => "held",
       settings: async ({ to }) => ({ kind: "same", reached: to }),
       unsoundCopy: async () => undefined,
     },

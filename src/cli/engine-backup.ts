@@ -54,6 +54,10 @@ export async function takeConfiguredBackup(call: Call): ReturnType<TakeConfigure
         onSkipped: (paths) => session.notice(skippedNotice(paths)),
         onParentDamaged: ({ message, code }) =>
           session.notice(`the earlier backup is damaged: ${message} (${code}); this one is taken anew, whole`),
+        onWalUnreadable: ({ message, code }) =>
+          session.notice(
+            `WAL since the earlier backup does not open: ${message} (${code}); every page is stored, and recovery from backups before this one ends there`,
+          ),
         onMoved: ({ message, code }) => session.notice(`${message} (${code}); it is taken once more`),
       },
       { ...choice, compression: compressionOf(config), maxRateKiB: rateOf(config) },

@@ -8,16 +8,20 @@ import { temporaryFolder } from "../../test/support/receivers.ts";
 import { type SyntheticRecord, writeSyntheticWal } from "../../test/support/synthetic-wal.ts";
 
 import { createTestVault } from "../../test/support/vaults.ts";
+import { LifeboatError } from "../errors/error.ts";
 import { type Clock, type Monotonic, systemClock } from "../platform/clock.ts";
 import { systemFiles } from "../platform/files.ts";
 import { systemRandom } from "../platform/random.ts";
 import { turnOfOthers } from "../platform/timer.ts";
 import { formatLsn, type Lsn, parseLsn, type SystemId, segmentName, type Timeline } from "../postgres/lsn.ts";
 import { faultyStore } from "../store/faulty/faulty-store.ts";
+import type { Store } from "../store/store.ts";
+import { segmentKey } from "../vault/names.ts";
 import type { Vault } from "../vault/vault.ts";
 import { getSegment, putHistory, putSegment } from "../vault/wal-store.ts";
 import type { UnsoundCopy } from "./records/copied-folders.ts";
-import { type SettingsAnswer, walBetween } from "./settings-between.ts";
+import { type HeldStretch, type SettingsAnswer, walBetween } from "./settings-between.ts";
+import { UnreadableStretches } from "./unreadable.ts";
 import { Walker } from "./walked.ts";
 
 const SEGMENT_BYTES = 1024 * 1024;
@@ -59,6 +63,7 @@ type Scene = AsyncDisposable & {
     stretch: { readonly from: Lsn; readonly to: Lsn; readonly timeline?: Timeline },
     where?: "spool",
   ) => Promise<SettingsAnswer>;
+  readonly holds: (stretch: { readonly from: Lsn; readonly to: Lsn }) => Promise<HeldStretch>;
   readonly askCopies: (
     stretch: { readonly from: Lsn; readonly to: Lsn },
     where?: "spool",
@@ -91,6 +96,7 @@ async function sceneOf(bytes: Buffer): Promise<Scene> {
     vault,
     spoolFolder,
     ask: (stretch, where) => between(where).settings({ ...common, ...stretch }, {}),
+    holds: (stretch) => between("spool").holds({ systemId: SYSTEM, timeline: ONE, ...stretch }, {}),
     askCopies: (stretch, where) => between(where).unsoundCopy({ systemId: SYSTEM, timeline: ONE, ...stretch }, {}),
     walker: (vaultId = vault.id, clock = systemClock) =>
       new Walker({
@@ -288,6 +294,68 @@ test("a segment that is not WAL ends the walk, and no storing of it", async () =
   const before = scene.reads();
   assert.equal((await scene.ask(stretch, "spool")).kind, "same");
   assert.equal(scene.reads() - before, 2);
+});
+
+test("a segment that does not open is no error of who asks for settings, is told, and is passed over where it was walked", async () => {
+  await using scene = await sceneOf(FOUR.bytes);
+  const key = segmentKey({ systemId: SYSTEM, segment: nameOf(1) });
+  const sound = await scene.vault.store.get(key);
+  await scene.vault.store.delete(key);
+  await scene.vault.store.put(key, [Buffer.from(sound).fill(0xa5, 70, 90)]);
+  const stretch = { from: lsnAt(FOUR.records[3]?.end ?? 0), to: lsnAt(3 * SEGMENT_BYTES - 50_000) };
+  const answer = await scene.ask(stretch);
+  assert.ok(answer.kind === "unreadable");
+  assert.deepEqual([answer.damage?.code, answer.damage?.details["object"]], ["vault.object-damaged", key]);
+  await assert.rejects(scene.askCopies(stretch), { code: "vault.object-damaged" }, "a backup's own WAL");
+  await scene.walk(scene.walker(), [0, 1, 2]);
+  assert.equal((await scene.ask(stretch, "spool")).kind, "same");
+});
+
+test("a segment that the disk does not give is as one that does not open, unless the store gives nothing any more", async () => {
+  await using scene = await sceneOf(FOUR.bytes);
+  const failing = new LifeboatError("store.failed", { message: "EIO, as planned", remedy: "None." });
+  const stretch = { from: lsnAt(FOUR.records[3]?.end ?? 0), to: lsnAt(3 * SEGMENT_BYTES - 50_000) };
+  const askWhere = (fails: (key: string) => boolean): Promise<SettingsAnswer> => {
+    const { store } = scene.vault;
+    const over: Store = {
+      name: store.name,
+      get: (key, options) => (fails(key) ? Promise.reject(failing) : store.get(key, options)),
+      getRange: store.getRange.bind(store),
+      head: store.head.bind(store),
+      list: store.list.bind(store),
+      put: store.put.bind(store),
+      delete: store.delete.bind(store),
+    };
+    const between = walBetween({ vault: { ...scene.vault, store: over }, files: systemFiles }, SEGMENT_BYTES);
+    const question = { systemId: SYSTEM, timeline: ONE, walLevel: "replica", walLogHints: true, ...stretch };
+    return between.settings(question, {});
+  };
+  const sector = segmentKey({ systemId: SYSTEM, segment: nameOf(1) });
+  assert.equal((await askWhere((key) => key === sector)).kind, "unreadable");
+  await assert.rejects(
+    askWhere(() => true),
+    { code: "store.failed" },
+  );
+});
+
+test("WAL that a receiver noted as unreadable is known before it is read, unless it was walked since", async () => {
+  await using scene = await sceneOf(FOUR.bytes);
+  const { spoolFolder } = scene;
+  const noting = new UnreadableStretches({
+    ...{ files: systemFiles, random: systemRandom, clock: systemClock, spoolFolder },
+    state: () => undefined,
+    backups: async () => [],
+  });
+  const second = { from: lsnAt(SEGMENT_BYTES), to: lsnAt(2 * SEGMENT_BYTES) };
+  await noting.note({ systemId: SYSTEM, timeline: ONE, ...second, reason: "planned", noticedAt: "2026-11-28" });
+  const to = lsnAt(3 * SEGMENT_BYTES);
+  assert.equal(await scene.holds({ from: lsnAt(SEGMENT_BYTES + 40), to }), "unreadable");
+  assert.equal(await scene.holds({ from: START, to: second.from }), "held");
+  assert.equal(await scene.holds({ from: second.to, to }), "held");
+  await scene.walk(scene.walker(), [0, 1, 2]);
+  assert.equal(await scene.holds({ from: lsnAt(SEGMENT_BYTES + 40), to }), "held");
+  await scene.vault.store.delete(segmentKey({ systemId: SYSTEM, segment: nameOf(1) }));
+  assert.equal(await scene.holds({ from: START, to }), "missing");
 });
 
 test("of the segment in which a timeline began its own copy is read, not the older one that went on in it", async () => {

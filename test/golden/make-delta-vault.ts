@@ -210,7 +210,7 @@ export function takeGoldenBackup(
         begin: async () => undefined,
         covered: () => storeSegments(vault, segmentCount),
         between: {
-          holds: async () => true,
+          holds: async () => "held",
           settings: async ({ to }) => ({ kind: "same", reached: to }),
           unsoundCopy: async () => undefined,
         },

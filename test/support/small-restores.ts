@@ -55,7 +55,7 @@ export const LARGE_FILE = "base/5/16390";
 
 /** No WAL lies between two backups of the small server. */
 const NOTHING_BETWEEN: WalBetween = {
-  holds: async () => true,
+  holds: async () => "held",
   settings: async ({ to }) => ({ kind: "same", reached: to }),
   unsoundCopy: async () => undefined,
 };
