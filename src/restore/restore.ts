@@ -51,7 +51,7 @@ import {
   WAL_FOLDER,
   withWalFolder,
 } from "./layout.ts";
-import { movedUnder } from "./moved-databases.ts";
+import { type MovedFound, movedUnder } from "./moved-databases.ts";
 import { openWal } from "./open-wal.ts";
 import { ownConfiguration, ownNameOf } from "./own-configuration.ts";
 import { makeOwnedFolder } from "./owned-folder.ts";
@@ -118,6 +118,8 @@ export type RestoreTools = {
   readonly threads?: ChunkThreads | undefined;
   /** Told while planning how much of the WAL was looked through for the target. */
   readonly onSearch?: ((doneBytes: number) => void) | undefined;
+  /** Given: whoever plans more than once does not ask the WAL of a backup again. */
+  readonly found?: MovedFound | undefined;
   /** Told of what the restored folder has otherwise than the backup, and somebody should look at. */
   readonly onNotice?: ((text: string) => void) | undefined;
 };
@@ -155,9 +157,9 @@ export async function prepareRestore(
     tools.onSearch?.(doneBytes);
   };
   const wanted = { systemId, target, backupId, acceptGap, timeline };
-  const { vault, wal } = tools;
+  const { vault, wal, found } = tools;
   const under = async (plan: RestorePlan): Promise<UnsoundCopy | undefined> =>
-    movedUnder({ wal, proofs }, plan, options);
+    movedUnder({ wal, proofs, found }, plan, options);
   const asked = request.forProof === true ? undefined : under;
   const sound = await planSound({ vault, wal, proofs, onSegment, movedUnder: asked }, wanted, options);
   const plan = feedPlan(sound.plan, request.walLaidBytesMax ?? Number.POSITIVE_INFINITY);

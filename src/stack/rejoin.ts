@@ -26,6 +26,7 @@ import {
   type Timeline,
 } from "../postgres/lsn.ts";
 import { HeldWal } from "../restore/held-wal.ts";
+import type { MovedFound } from "../restore/moved-databases.ts";
 import { plannedReach } from "../restore/plan.ts";
 import { standbyFiles } from "../restore/recovery-files.ts";
 import { type PricedPlan, prepareRestore } from "../restore/restore.ts";
@@ -303,7 +304,9 @@ async function planOnTimeline(
   options: CallOptions,
 ): Promise<PricedPlan> {
   const wanted = { systemId, target: { kind: "latest" }, acceptGap: false, timeline } as const;
-  const prepare = (): Promise<PricedPlan> => prepareRestore(restoreTools, wanted, options);
+  // Made anew until enough WAL is there; that of the backup itself is read once.
+  const found: MovedFound = new Map();
+  const prepare = (): Promise<PricedPlan> => prepareRestore({ ...restoreTools, found }, wanted, options);
   const config = path.join(stack.place.configOf("receiver"), LIFEBOAT_CONFIG);
   const backup = `lifeboat --config ${shellQuoted(config)} backup`;
   const caughtUp = { needed: flushed, prepare, endOf: plannedReach, lacks: lackedBy, backup };
