@@ -230,7 +230,7 @@ test("a history that does not open is looked at where it is that of the backup's
   }
   await own.store.put(historyKey(of), [Buffer.from("damage")]);
   const { coverage } = coverageWith({}, { of: own });
-  assert.equal(await coverage.between.holds(RANGE, {}), true);
+  assert.equal(await coverage.between.holds(RANGE, {}), "held");
   await coverage.covered(RANGE, {});
   const damaged = (error: unknown): boolean => isLifeboatError(error, "vault.object-damaged");
   await assert.rejects(coverage.between.holds({ ...RANGE, ...of }, {}), damaged);
