@@ -4,7 +4,7 @@
 import { type Lsn, lsnMax, parseLsn, segmentStart, type Timeline } from "../postgres/lsn.ts";
 import { majorOf } from "../postgres/server-version.ts";
 import type { BackupRecord } from "../vault/backups.ts";
-import { tellsLoss } from "../vault/unopened.ts";
+import { tellsLoss, unlessLost } from "../vault/unopened.ts";
 import type { Vault } from "../vault/vault.ts";
 import { getHistory } from "../vault/wal-store.ts";
 import { parseHistory } from "../wal/history.ts";
@@ -48,6 +48,7 @@ export async function chooseParent(
   const { timeline } = run.server;
   const texts = new Map<Timeline, string>(text === null ? [] : [[timeline, text]]);
   if (record.timeline !== timeline && record.timeline !== 1) {
+    // One that cannot be had vouches for no parent: that costs the saving, not the new backup.
     const held = await getHistory(vault, { systemId, timeline: record.timeline }, options).catch(unlessLost);
     if (held !== undefined) texts.set(record.timeline, held.toString("utf8"));
   }
@@ -76,11 +77,6 @@ export async function chooseParent(
   const held = await tools.wal.between?.holds({ systemId, timeline, from, to: heldTo }, options);
   if (held === "held") return { parent, whyFull: undefined, heldTo };
   return full(held === "unreadable" ? "wal-unreadable-between" : "wal-missing-between");
-}
-
-/** A history that cannot be had vouches for no parent: that costs the saving, not the new backup. */
-function unlessLost(error: unknown): undefined {
-  if (!tellsLoss(error)) throw error;
 }
 
 /** What is known against it. A delta would inherit the damage, and be announced as if it could be restored. */

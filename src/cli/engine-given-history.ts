@@ -5,7 +5,7 @@ import { LifeboatError } from "../errors/error.ts";
 import { historyName, isHistoryName, type SystemId, type Timeline, timelineOfSegment } from "../postgres/lsn.ts";
 import { listBackups } from "../vault/backups.ts";
 import type { SpooledWal } from "../vault/repair.ts";
-import { tellsLoss } from "../vault/unopened.ts";
+import { unlessLost } from "../vault/unopened.ts";
 import type { Vault } from "../vault/vault.ts";
 import { getHistory, getSegment, listSystems, listWal } from "../vault/wal-store.ts";
 import { contradictionOf, firstSegmentOf, isSameHistory } from "../wal/given-history.ts";
@@ -62,7 +62,7 @@ export async function unusedHistory(
   options: CallOptions,
 ): Promise<string> {
   const name = historyName(lost.timeline);
-  const held = await getHistory(vault, lost, options).catch(unopened);
+  const held = await getHistory(vault, lost, options).catch(unlessLost);
   const whose = `timeline ${lost.timeline} of system ${lost.systemId}`;
   if (held === undefined && (await listWal(vault, lost, options)).segments.length > 0) {
     return `${name} was not used: a check does not miss it, since a later history tells where ${whose} was left, and no WAL that is held of it lies behind that`;
@@ -111,10 +111,6 @@ async function contradictionIn(
   if (walSegmentBytes === undefined) return undefined;
   const holdings = await readHoldingsPastDamage({ vault, files: MACHINE.files, systemId }, walSegmentBytes, options);
   const segment = firstSegmentOf(holdings.segments, timeline);
-  const first = segment && (await getSegment(vault, { systemId, segment }, options).catch(unopened));
+  const first = segment && (await getSegment(vault, { systemId, segment }, options).catch(unlessLost));
   return contradictionOf(given, { holdings, backups: listing.backups, first: first || undefined });
-}
-
-function unopened(error: unknown): undefined {
-  if (!tellsLoss(error)) throw error;
 }

@@ -8,8 +8,7 @@ import { prepareRepair, runRepair, type SpooledWal } from "../vault/repair.ts";
 import type { Vault } from "../vault/vault.ts";
 import { listSpool, readSpoolFile } from "../wal/spool-files.ts";
 import { readSpoolState } from "../wal/spool-state.ts";
-import { historyOfBackups } from "../wal/told-by-backups.ts";
-import { historyOfLater } from "../wal/told-by-later.ts";
+import { historyTold } from "../wal/told-by-later.ts";
 import { objectsOf, vaultGaps } from "../wal/vault-gaps.ts";
 import { openConfiguredVault } from "./compose.ts";
 import { givenHistory, unusedHistory } from "./engine-given-history.ts";
@@ -39,7 +38,7 @@ export const repairConfiguredVault: RepairConfiguredVault = async (call) => {
   return { plan, outcomes: dryRun ? undefined : await runRepair(tools, plan, { signal }) };
 };
 
-/** A history as backups have it, which say it best, or as a later one repeats it. */
+/** A history that something else in the vault tells. */
 async function told(
   vault: Vault,
   wanted: Parameters<SpooledWal>[0],
@@ -47,10 +46,7 @@ async function told(
 ): Promise<Buffer | undefined> {
   if (wanted.kind !== "history") return undefined;
   const { systemId, timeline } = wanted;
-  return (
-    (await historyOfBackups(vault, wanted, options)) ??
-    (await historyOfLater({ vault, files: MACHINE.files, systemId }, timeline, options))
-  );
+  return await historyTold({ vault, files: MACHINE.files, systemId }, timeline, options);
 }
 
 /** Of a longer gap the spool may have the rest: the next repair goes on there. */

@@ -7,8 +7,8 @@ import { fetchWal, getTail, type WalSources } from "../wal/get.ts";
 import { parseHistory } from "../wal/history.ts";
 import { isClosed, readHoldingsPastDamage } from "../wal/holdings.ts";
 import type { WalHoldings } from "../wal/ranges.ts";
-import { historyOfBackups, withHistoriesOfBackups } from "../wal/told-by-backups.ts";
-import { historyOfLater, withHistoriesOfLater } from "../wal/told-by-later.ts";
+import { withHistoriesOfBackups } from "../wal/told-by-backups.ts";
+import { historyTold, withHistoriesOfLater } from "../wal/told-by-later.ts";
 import type { RestoreWal } from "./restore-wal.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
@@ -40,9 +40,7 @@ export class HeldWal implements RestoreWal {
 
   async history(timeline: Timeline, options: CallOptions): Promise<Buffer | undefined> {
     const { vault, systemId } = this.#sources;
-    const told = async (): Promise<Buffer | undefined> =>
-      (await historyOfBackups(vault, { systemId, timeline }, options)) ??
-      (await historyOfLater(this.#sources, timeline, options));
+    const told = (): Promise<Buffer | undefined> => historyTold(this.#sources, timeline, options);
     try {
       const content = await getHistory(vault, { systemId, timeline }, options);
       // Read once here so that a damaged history is named now, not by the server in the middle of its recovery.

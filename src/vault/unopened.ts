@@ -13,6 +13,11 @@ export function tellsLoss(error: unknown): error is LifeboatError {
   return isLifeboatError(error) && LOSS_CODES.has(error.code);
 }
 
+/** For a `catch`: what cannot be had is undefined; throws all else. */
+export function unlessLost(error: unknown): undefined {
+  if (!tellsLoss(error)) throw error;
+}
+
 const LOSS_CODES: ReadonlySet<string> = new Set([
   "vault.object-damaged",
   "vault.object-missing",

@@ -12,6 +12,7 @@ import { contradictionOf, firstSegmentOf } from "./given-history.ts";
 import { namesAncestors, parseHistory, type TimelineHistory } from "./history.ts";
 import { isClosed, readHoldingsPastDamage } from "./holdings.ts";
 import { heldTimelines, isHistoryHeld, type WalHoldings } from "./ranges.ts";
+import { historyOfBackups } from "./told-by-backups.ts";
 
 type CallOptions = { readonly signal?: AbortSignal | undefined };
 
@@ -38,8 +39,19 @@ export async function withHistoriesOfLater(
   };
 }
 
+/** The history of a timeline that the vault has not, or cannot open: as backups have it, which say it best, or as a later one repeats it. */
+export async function historyTold(
+  sources: WalSources,
+  timeline: Timeline,
+  options: CallOptions,
+): Promise<Buffer | undefined> {
+  const { vault, systemId } = sources;
+  const content = await historyOfBackups(vault, { systemId, timeline }, options);
+  return content ?? (await historyOfLater(sources, timeline, options));
+}
+
 /** The history of a timeline, byte for byte, from the next later one that names it; undefined where none tells it, or no backup would be restored by it. */
-export async function historyOfLater(
+async function historyOfLater(
   sources: WalSources,
   timeline: Timeline,
   options: CallOptions,
